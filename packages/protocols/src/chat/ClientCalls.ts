@@ -86,15 +86,16 @@ export interface Result {
  * are left out.
  */
 export const answersOf = Effect.fnUntraced(function*(
-  handle: RunHandle,
+  handle: Pick<RunHandle, "interrupts">,
   results: ReadonlyArray<Result>
 ): Effect.fn.Return<ReadonlyArray<Decided>, RunError> {
   if (results.length === 0) return []
-  const calls = new Map(
-    (yield* handle.interrupts).flatMap((one) => ClientTools.isCall(one) ? [[one.toolCallId, one] as const] : [])
-  )
-  const matched = results.flatMap((result) => {
-    const call = calls.get(result.toolCallId)
+  const calls = (yield* handle.interrupts).filter(ClientTools.isCall)
+  // A model may name two calls alike: the newest result is that of the one that waits.
+  const newest = new Map(results.map((result) => [result.toolCallId, result]))
+  const matched = [...newest.values()].flatMap((result) => {
+    const alike = calls.filter(({ toolCallId }) => toolCallId === result.toolCallId)
+    const call = alike.find(({ state }) => state === "open") ?? alike.at(-1)
     return call === undefined ? [] : [{ call, result }]
   })
   const open = matched.filter(({ call }) => call.state === "open")

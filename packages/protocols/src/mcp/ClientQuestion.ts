@@ -4,6 +4,7 @@ import { escapeUnseen } from "@fastagentic/core/base/VisibleText"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as ClientRequest from "@fastagentic/core/run/ClientRequest"
+import * as ClientTools from "@fastagentic/core/run/ClientTools"
 import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
@@ -49,6 +50,8 @@ export const questionOf = (
   interrupt: Interrupt,
   { abilities, revision }: Client
 ): Question | "unsupported" | undefined => {
+  // A call of a page's tool waits for that page, whoever reads the run meanwhile.
+  if (ClientTools.isCall(interrupt)) return undefined
   if (interrupt.url !== undefined) return abilities.url ? pageOf(interrupt, interrupt.url, revision) : undefined
   if (interrupt.client === undefined) {
     const form = abilities.elicitation ? elicited(runtime, interrupt, revision) : undefined

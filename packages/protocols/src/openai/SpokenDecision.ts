@@ -1,5 +1,6 @@
 // The decision that a message says: chat completions have no other way to answer a question of a run.
 import type { Callable } from "@fastagentic/core/app/Fusion"
+import * as ClientTools from "@fastagentic/core/run/ClientTools"
 import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
 import { IdempotencyConflict, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Predicate, Schema } from "effect"
@@ -35,7 +36,10 @@ export const decided = Effect.fnUntraced(function*(
   const [newest] = runs
   if (newest?.state !== "suspended" || newest.waitsFor !== "interrupt") return undefined
   const open = (yield* runtime.decidable(caller, newest.runId)).filter(({ state }) => state === "open")
-  const [question, ...more] = open
+  const asked = open.filter((one) => !ClientTools.isCall(one))
+  // A message is no result of a call: it gives calls of the client up, and has a turn of its own.
+  if (open.length > 0 && asked.length === 0) return undefined
+  const [question, ...more] = asked
   const answer = question === undefined || more.length > 0 ? undefined : answerIn(question, text)
   if (question !== undefined && answer !== undefined) {
     const handle = yield* runtime.open(caller, newest.runId)

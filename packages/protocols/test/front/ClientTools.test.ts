@@ -6,9 +6,11 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import OpenAI from "openai"
+import * as ClientCalls from "../../src/chat/ClientCalls.ts"
 import { Chat, shape, textOf } from "../ai-sdk/chat.ts"
 import { by, people } from "../http/lab.ts"
 import { as, get, post, Problem, Run, text } from "../http/rest.ts"
+import { modern } from "../mcp/asker.ts"
 import { sqliteIn } from "../stores.ts"
 import { serveFront } from "./lab.ts"
 
@@ -192,6 +194,43 @@ describe("The tools of a client's page", () => {
       assert.include(String(output.output), "the user has sent another message")
     }).pipe(Effect.scoped))
 
+  it.live("take no message as their result: in a thread of chat completions it gives them up too", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveFront()
+      const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 })
+      const tools = [{ type: "function" as const, function: { name: "set_color", parameters } }]
+      const say = (content: string, more: { readonly tools?: typeof tools } = {}) =>
+        Effect.promise(() =>
+          client.chat.completions.create({
+            model: "page",
+            metadata: { thread_id: "t-1" },
+            messages: [{ role: "user", content }],
+            ...more
+          })
+        )
+      for (const message of ["7", "Never mind"]) {
+        assert.strictEqual((yield* say("Hi", { tools })).choices[0]?.finish_reason, "tool_calls")
+        assert.strictEqual((yield* say(message)).choices[0]?.message.content, `${message}: []`)
+        const [, asked] = yield* runsOf(url)
+        const { output } = yield* Effect.flatMap(get(`${url}/runs/${asked?.runId}`), as(Run))
+        assert.include(String(output), "the user has sent another message")
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("wait for their page when the run is read as a task of MCP", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveFront({ more: ["mcp"] })
+      const agent = agentOf(url)
+      say(agent, "Hi")
+      yield* run(agent, { tools: [color] })
+      const [asked] = yield* runsOf(url)
+      const capabilities = { extensions: { "io.modelcontextprotocol/tasks": {} } }
+      const { messages } = yield* modern(`${url}/mcp`, "tasks/get", { taskId: asked?.runId }, { capabilities })
+      assert.deepInclude(messages.at(-1)?.result, { taskId: asked?.runId, status: "working" })
+      give(agent, "set_color-1", "red")
+      assert.strictEqual((yield* run(agent, { tools: [color] })).text, "Hi: [\"red\"]")
+    }).pipe(Effect.scoped))
+
   it.live("are called by a page of the AI SDK, which adds their outputs", () =>
     Effect.gen(function*() {
       const { url } = yield* serveFront()
@@ -292,6 +331,26 @@ describe("The tools of a client's page", () => {
       assert.strictEqual(rest.output_text, "Hi: [\"red\"]")
       assert.deepStrictEqual(rest.output.map(({ type }) => type), ["message"])
     }).pipe(Effect.scoped))
+
+  it.effect("with the same id are told apart: the newest result is that of the one that waits", () =>
+    Effect.gen(function*() {
+      const call = (id: string, state: "open" | "resolved") =>
+        ({
+          id,
+          runId: "r",
+          name: id,
+          kind: "input",
+          toolCallId: "call_0",
+          client: { kind: "tool" },
+          createdAt: 0,
+          state
+        }) as const
+      const handle = { interrupts: Effect.succeed([call("second", "open"), call("first", "resolved")]) }
+      const results = ["red", "blue"].map((value) => ({ toolCallId: "call_0", value }))
+      assert.deepStrictEqual(yield* ClientCalls.answersOf(handle, results), [
+        { id: "second", decision: "approve", value: "blue" }
+      ])
+    }))
 
   it.live("give a result once, also when several requests bring it at the same time", () =>
     Effect.gen(function*() {

@@ -17,6 +17,7 @@ import {
 import { Deferred, Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
+import type { Protocol } from "../../src/mount/internal/protocolRoutes.ts"
 import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 
@@ -225,14 +226,16 @@ interface Options {
   readonly auth?: Layer.Layer<Auth.Auth>
   readonly stores?: typeof layerStores
   readonly world?: World
+  /** Protocols beside those of the front ends. */
+  readonly more?: ReadonlyArray<Protocol>
 }
 
 /** Serves the app over all protocols. */
 export const serveFront = Effect.fnUntraced(
-  function*({ auth = Auth.layerNone, stores = layerStores, ...options }: Options = {}) {
+  function*({ auth = Auth.layerNone, more = [], stores = layerStores, ...options }: Options = {}) {
     const world = options.world ?? (yield* makeWorld)
     const url = yield* serve(
-      mounted("rest", "ai-sdk", "ag-ui", "openai").pipe(
+      mounted("rest", "ai-sdk", "ag-ui", "openai", ...more).pipe(
         Layer.provide(
           Runtime.layer(Front, { grace: "100 millis" }).pipe(
             Layer.provide(handlers(world)),
