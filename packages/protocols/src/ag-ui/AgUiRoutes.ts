@@ -9,6 +9,7 @@ import { toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import * as ChatStream from "../chat/ChatStream.ts"
 import * as ClientCalls from "../chat/ClientCalls.ts"
+import * as MessageSignal from "../chat/MessageSignal.ts"
 import { BadBody } from "../http/Problem.ts"
 import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
@@ -59,11 +60,11 @@ const started = Effect.fnUntraced(function*(
     state: input.state
   })
   const payload = yield* toPayload(agent, contents, AgUiRequest.restOf(input))
-  const key = yield* ChatKey.of("ag-ui", [input.threadId, input.runId, payload])
-  // A message that is sent once more, in another run of AG-UI, is given to a run once.
-  const id = AgUiRequest.messageIdOf(input)
-  const messageKey = id === undefined ? key : yield* ChatKey.of("ag-ui", [input.threadId, "message", id, payload])
-  return yield* ChatRuns.start(context, { agent, payload, contents, key, messageKey, threadId: input.threadId, offer })
+  // An agent that receives messages takes each once, also where its repeat is another run of AG-UI.
+  const id = MessageSignal.isTakenBy(agent) ? AgUiRequest.messageIdOf(input) : undefined
+  const name = id === undefined ? [input.runId] : ["message", id]
+  const key = yield* ChatKey.of("ag-ui", [input.threadId, ...name, payload])
+  return yield* ChatRuns.start(context, { agent, payload, contents, key, threadId: input.threadId, offer })
 })
 
 /** The rest of the newest run of the thread that has made these calls. */

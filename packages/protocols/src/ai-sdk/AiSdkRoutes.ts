@@ -10,6 +10,7 @@ import * as ChatKey from "../chat/ChatKey.ts"
 import { toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import * as ClientCalls from "../chat/ClientCalls.ts"
+import * as MessageSignal from "../chat/MessageSignal.ts"
 import { BadBody } from "../http/Problem.ts"
 import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
@@ -37,7 +38,8 @@ const chat = RequestContext.handle(
     const contents = UiContent.fromParts(message.parts, yield* links)
     const payload = yield* toPayload(agent, contents, request.payload ?? {})
     const offer = yield* ClientCalls.offerOf(context.runtime, agent, { tools: UiRequest.toolsOf(request) })
-    const isAgain = request.trigger === "regenerate-message"
+    // A run that waits for a message must not receive one again.
+    const isAgain = request.trigger === "regenerate-message" && !MessageSignal.isTakenBy(agent)
     // A message of the same id, chat and content is one run, unless its answer is wanted again.
     const key = message.id === undefined || isAgain
       ? undefined

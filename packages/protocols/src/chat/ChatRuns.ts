@@ -41,7 +41,7 @@ const viewOf = ({ fusion }: Service, { agent }: RunRecord) => {
   const callable = fusion.agents.get(agent)
   return callable === undefined
     ? new ChatView(false, false)
-    : new ChatView(callable.success.hasContent, MessageSignal.signalsOf(callable).length > 0)
+    : new ChatView(callable.success.hasContent, MessageSignal.isTakenBy(callable))
 }
 
 /** The parts that come, until the run has ended or waits for somebody. */
@@ -73,8 +73,6 @@ export interface Start {
   readonly contents: Content.List
   /** The key of the message, for requests without one of their own. */
   readonly key?: string | undefined
-  /** The key of the message as one to a run, by default the same. */
-  readonly messageKey?: string | undefined
   readonly threadId: string | undefined
   /** The offer of the client beside the message, see `ClientCalls`. */
   readonly offer?: Schema.Json | undefined
@@ -139,44 +137,50 @@ const giveUpCalls = Effect.fnUntraced(function*(
  */
 const receivedBy = Effect.fnUntraced(function*(
   { caller, request: { headers }, runtime }: RequestContext,
-  { agent, contents, key, messageKey = key }: Start,
+  { agent, contents, key }: Start,
   threadId: string
 ): Effect.fn.Return<Answering | undefined, RunError> {
   const taking = MessageSignal.signalsOf(agent)
   if (taking.length === 0) return undefined
-  const own = headers["idempotency-key"] || undefined
-  const idempotencyKey = own ?? messageKey
-  const startKey = own ?? key
+  const idempotencyKey = headers["idempotency-key"] || key
   const runs = yield* newestRuns(runtime, caller, { agent: agent.identifier, threadId })
-  if (startKey !== undefined && runs.some((run) => run.idempotencyKey === startKey)) return undefined
+  if (idempotencyKey !== undefined && runs.some((run) => run.idempotencyKey === idempotencyKey)) return undefined
   // Runs in line wait for the one that may wait for a message.
   const newest = runs.find(({ state }) => state !== "queued")
-  for (const run of runs) {
-    if (idempotencyKey === undefined && run !== newest) continue
-    const handle = yield* runtime.open(caller, run.runId)
-    const { awaited, sent } = yield* handle.signals
+  const looked = idempotencyKey === undefined ? runs.filter((run) => run === newest) : runs
+  const all = yield* Effect.forEach(
+    looked,
+    ({ runId }) =>
+      Effect.flatMap(
+        runtime.open(caller, runId),
+        (handle) => Effect.map(handle.signals, (signals) => ({ handle, signals }))
+      ),
+    { concurrency: 4 }
+  )
+  for (const { handle, signals: { sent } } of all) {
     const known = sent.find((one) => one.key === idempotencyKey)
     if (known !== undefined) return yield* afterMessage(runtime, handle, known.id)
-    if (run !== newest || handle.run.state !== "suspended" || handle.run.waitsFor !== "signal") continue
-    const [signal, ...others] = awaited.filter((name) => taking.includes(name))
-    const shape = signal === undefined ? undefined : agent.signals.get(signal)
-    if (signal === undefined || shape === undefined || others.length > 0) continue
-    const payload = yield* MessageSignal.valueOf(agent, shape, contents)
-    const answering = yield* afterMessage(runtime, handle, undefined)
-    const given = yield* runtime.signal(caller, run.runId, {
-      signal,
-      payload,
-      idempotencyKey,
-      message: { role: "user", content: contents }
-    }).pipe(
-      Effect.as(true),
-      // The run has ended meanwhile: the message starts one.
-      Effect.catchIf(({ reason }) => reason._tag === "RunFinished", () => Effect.succeed(false))
-    )
-    if (given) return answering
   }
-  return undefined
+  const waiting = all.find(({ handle }) => handle.run.runId === newest?.runId)
+  if (waiting?.handle.run.state !== "suspended" || waiting.handle.run.waitsFor !== "signal") return undefined
+  const { handle, signals: { awaited } } = waiting
+  const [signal, ...others] = awaited.filter((name) => taking.includes(name))
+  const shape = signal === undefined ? undefined : agent.signals.get(signal)
+  if (signal === undefined || shape === undefined || others.length > 0) return undefined
+  const payload = yield* MessageSignal.valueOf(agent, shape, contents)
+  const answering = yield* afterMessage(runtime, handle, undefined)
+  return yield* runtime.signal(caller, handle.run.runId, {
+    signal,
+    payload,
+    idempotencyKey,
+    message: { role: "user", content: contents }
+  }).pipe(
+    Effect.as(answering),
+    // The run has ended meanwhile: the message starts one.
+    Effect.catchIf(({ reason }) => reason._tag === "RunFinished", () => Effect.undefined)
+  )
 })
+
 const stored = Effect.fnUntraced(function*({ events, run }: Pick<RunHandle, "events" | "run">) {
   const all: Array<Event.RunEvent> = []
   while ((all.at(-1)?.seq ?? 0) < run.seq) {
@@ -358,10 +362,13 @@ interface Chat {
   readonly threadId: string
 }
 
-/** The caller's newest runs of a chat with an agent, which no other run has started. */
+/** The caller's newest runs of a chat with an agent, which no other run has started, and the one that a long line waits for. */
 export const newestRuns = Effect.fnUntraced(function*(runtime: Service, caller: Caller, { agent, threadId }: Chat) {
-  const { items } = yield* runtime.list(caller, { kind: "agent", agent, threadId, mine: true, limit: 10 })
-  return items.filter(({ parentRunId }) => parentRunId === undefined)
+  const chat = { kind: "agent", agent, threadId, mine: true } as const
+  const { items, next } = yield* runtime.list(caller, { ...chat, limit: 10 })
+  const isLine = next !== undefined && items.every(({ state }) => state === "queued")
+  const before = isLine ? (yield* runtime.list(caller, { ...chat, state: "suspended", limit: 1 })).items : []
+  return [...items, ...before].filter(({ parentRunId }) => parentRunId === undefined)
 })
 
 /** The newest of them. */

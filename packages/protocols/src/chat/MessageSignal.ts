@@ -22,6 +22,9 @@ export const signalsOf = ({ identifier, signals }: Callable): ReadonlyArray<stri
     ? []
     : [...signals].flatMap(([name, shape]) => takes(identifier, shape) === undefined ? [] : [name])
 
+/** Whether runs of an agent take messages. */
+export const isTakenBy = (agent: Callable): boolean => signalsOf(agent).length > 0
+
 /** The message as a value of a signal. */
 export const valueOf = (
   { identifier }: Callable,

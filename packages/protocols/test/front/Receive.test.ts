@@ -73,6 +73,45 @@ describe("A message of a chat whose run waits for one", () => {
       assert.include(first, "Your name? ")
       assert.notInclude(first, "Hello, Ada")
       assert.strictEqual((yield* runsOf(url)).length, 1)
+      // So they are while another run of the chat waits for a message.
+      yield* sendBody(url, chatBody("c-2", "m-4", "Again"))
+      assert.include(yield* sendBody(url, ada), "Hello, Ada! Your town? ")
+      assert.include(yield* sendBody(url, chatBody("c-2", "m-5", "Bob")), "Hello, Bob! Your town? ")
+      assert.strictEqual((yield* runsOf(url)).length, 2)
+    }).pipe(Effect.scoped))
+
+  it.live("is not received again when its answer is wanted again, nor is the message that started the run", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveFront()
+      const chat = new Chat({ api: `${url}/agents/interview/chat`, id: "c-7" })
+      yield* send(chat, "Hi")
+      yield* Effect.promise(() => chat.regenerate())
+      assert.strictEqual(textOf(chat.lastMessage), "Your name? ")
+      yield* send(chat, "Ada")
+      yield* Effect.promise(() => chat.regenerate())
+      assert.strictEqual(textOf(chat.lastMessage), "Hello, Ada! Your town? ")
+      yield* send(chat, "London")
+      assert.strictEqual(textOf(chat.lastMessage), "Ada of London.")
+      const agent = new HttpAgent({ url: `${url}/agents/interview/ag-ui`, threadId: "t-7" })
+      agent.addMessage({ id: "m-1", role: "user", content: "Hi" })
+      for (const _ of [1, 2]) {
+        agent.setMessages(agent.messages.slice(0, 1))
+        // Each is another run of AG-UI.
+        yield* Effect.promise(() => agent.runAgent())
+        assert.strictEqual(agent.messages.at(-1)?.content, "Your name? ")
+      }
+      assert.strictEqual((yield* runsOf(url)).length, 2)
+    }).pipe(Effect.scoped))
+
+  it.live("reaches the run that waits for it also before a line of many others", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveFront()
+      yield* sendBody(url, chatBody("c-8", "m-1", "Hi"))
+      for (let one = 0; one < 11; one++) {
+        const { status } = yield* post(`${url}/agents/interview/runs`, { text: "Later" }, { "x-thread-id": "c-8" })
+        assert.strictEqual(status, 202)
+      }
+      assert.include(yield* sendBody(url, chatBody("c-8", "m-2", "Ada")), "Hello, Ada! Your town? ")
     }).pipe(Effect.scoped))
 
   it.live("is shown with the turns before it when the page is opened again, and the newest turn resumes", () =>
