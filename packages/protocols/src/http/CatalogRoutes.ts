@@ -75,7 +75,12 @@ const chatBy = (callable: Callable) => {
   const chat = chatOf(callable)
   return chat._tag === "NoChat"
     ? { problem: chat.problem }
-    : { field: chat.field, takes: chat.takes, requires: chat.requires }
+    : {
+      field: chat.field,
+      takes: chat.takes,
+      requires: chat.requires,
+      ...(callable.clientTools ? { clientTools: true } : {})
+    }
 }
 
 /** A callable of the app, with its schemas. */

@@ -41,6 +41,7 @@ describe("The routes of the chat front ends", () => {
       const chats = new Map(Object.values(Object(items)).map((one) => [Object(one).identifier, Object(one).chat]))
       assert.deepStrictEqual(chats.get("talk"), { field: "text", takes: "text", requires: [] })
       assert.deepStrictEqual(chats.get("show"), { field: "message", takes: "content", requires: [] })
+      assert.deepStrictEqual(chats.get("page"), { field: "text", takes: "text", requires: [], clientTools: true })
       assert.match(chats.get("add").problem, /^"add" takes no chat messages/u)
     }).pipe(Effect.scoped))
 })
