@@ -214,6 +214,7 @@ describe.skipIf(isMissing)("The hooks of React in strict mode", () => {
         yield* Effect.promise(() => page.route(/\/runs\/[^/]+\/interrupts$/u, (route) => route.abort(), { times: 1 }))
         yield* click("refund")
         yield* shows("refunded", "\"interrupts\":[{")
+        assert.strictEqual((yield* view("refunded")).error, undefined)
         yield* shows("approvals", "Refund 50?")
         yield* reload
         yield* shows("refunded", "\"state\":\"suspended\"")

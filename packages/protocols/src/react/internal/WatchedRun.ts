@@ -114,7 +114,9 @@ export const make = (connection: Connection, options: Options): WatchedRun => {
   const showQuestions = (runId: string) =>
     Effect.map(
       runs.interrupts(runId),
-      (all) => set({ interrupts: all.filter(({ id, state }) => state === "open" && !answered.has(id)) })
+      // The server is there again: a run that waits has no event that would say so.
+      (all) =>
+        set({ interrupts: all.filter(({ id, state }) => state === "open" && !answered.has(id)), error: undefined })
     )
 
   const cancelIfAsked = (runId: string) =>
