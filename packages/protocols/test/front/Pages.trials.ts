@@ -69,19 +69,33 @@ const names = ["useChat", "assistantUi"] as const
 
 describe.skipIf(missing !== undefined)("A page in a browser", () => {
   layer(Chromium.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect(
+      "with useChat is reloaded in the middle of an answer, which it shows from its beginning",
+      () =>
+        Effect.gen(function*() {
+          const { url, world } = yield* serveFront()
+          const slow = yield* open(url, "useChat", "slow", "c-1")
+          yield* say("useChat", slow, "Tell me")
+          yield* slow.sees("First, ")
+          yield* Effect.promise(() => slow.page.reload())
+          yield* slow.sees("First, ")
+          yield* Deferred.succeed(world.gate, undefined)
+          yield* slow.sees("First, then.")
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
     for (const name of names) {
       it.effect(
-        `with ${name} talks, is reloaded in the middle of an answer, and goes on with its thread`,
+        `with ${name} shows an answer as it comes, and goes on with its thread after a reload`,
         () =>
           Effect.gen(function*() {
             const { url, world } = yield* serveFront()
             const slow = yield* open(url, name, "slow", "c-1")
             yield* say(name, slow, "Tell me")
             yield* slow.sees("First, ")
-            yield* Effect.promise(() => slow.page.reload())
-            if (name === "useChat") yield* slow.sees("First, ")
             yield* Deferred.succeed(world.gate, undefined)
-            if (name === "useChat") yield* slow.sees("First, then.")
+            yield* slow.sees("First, then.")
             const talk = yield* open(url, name, "talk", "c-2")
             yield* say(name, talk, "Where is order 7?")
             yield* talk.sees("Order 7 is shipped.")
