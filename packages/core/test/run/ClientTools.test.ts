@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Agent, App, ClientTools, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, ClientTools, Replay, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Effect, Layer } from "effect"
 import { caller, layerRuntime } from "../support.ts"
 
@@ -32,4 +32,24 @@ it.live("The offer of a client is read for an agent that takes it, and costs any
         assert.strictEqual(reads.length, looks)
       }
     }).pipe(Effect.provide(layerRuntime(Acme, handlers, Layer.succeed(RunStore.RunStore, counting))))
+  }))
+
+it.live("The offer of a client is there in a replay of its run", () =>
+  Effect.gen(function*() {
+    const store = Layer.succeed(
+      RunStore.RunStore,
+      yield* Effect.provide(RunStore.RunStore, RunStore.RunStore.layerMemory)
+    )
+    const seen = Effect.flatMap(names, (found) => Run.step(`saw ${found}`, Effect.succeed(found)))
+    const handlers = Layer.mergeAll(Helper.toLayer(() => seen), Other.toLayer(() => names))
+    yield* Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const message = ClientTools.toMessage({ tools: [{ name: "set_color", parameters: {} }] })
+      const { run } = yield* runtime.start(caller, { kind: "agent", identifier: "helper", payload: {}, message })
+      yield* runtime.await(caller, run.runId)
+    }).pipe(Effect.provide(layerRuntime(Acme, handlers, store)), Effect.scoped)
+    const findings = yield* Replay.check(Acme, { agent: "helper", finished: true }).pipe(
+      Effect.provide(Layer.merge(handlers, store))
+    )
+    assert.deepStrictEqual(findings.map(({ verdict }) => verdict), ["ok"])
   }))

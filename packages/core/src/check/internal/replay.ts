@@ -68,7 +68,14 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
   const { finishedAt: _finishedAt, wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = recording.run
   // The throwaway store has none of its events.
   const run: RunRecord = { ...rest, state: "running", attempt: rest.attempt + 1, seq: 0 }
-  const store = { ...makeMemoryRunStore(1), threads: recording.threads, transact: () => Effect.never }
+  const store = {
+    ...makeMemoryRunStore(1),
+    threads: recording.threads,
+    // The handler reads the message of the run there.
+    events: (_runId: string, after: number, limit: number) =>
+      Effect.succeed(recording.events.filter(({ seq }) => seq > after).slice(0, limit)),
+    transact: () => Effect.never
+  }
   store.writeNow([{ _tag: "Admit", run, events: [], steps: recording.steps, interrupts: recording.interrupts }])
   const { claims, roles, scopes } = run.grants
   const principal = new Principal.Principal({ id: run.owner, tenant: run.tenant, scopes, roles, claims })
@@ -107,6 +114,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     signals: bound.callable.signals,
     threads: bound.callable.threads,
     model: bound.callable.model,
+    clientTools: bound.callable.clientTools,
     budget: {
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
