@@ -5,9 +5,10 @@
  * @since 0.1.0
  */
 import type { Any } from "@fastagentic/core/app/App"
-import { compile, type Fusion } from "@fastagentic/core/app/Fusion"
+import { compile } from "@fastagentic/core/app/Fusion"
 import { Effect, Predicate } from "effect"
 import * as McpCatalog from "./McpCatalog.ts"
+import { unescaped } from "./McpContent.ts"
 
 /** A rule that a tool breaks. @category models @since 0.1.0 */
 export interface Finding {
@@ -25,11 +26,10 @@ const dialect = "https://json-schema.org/draft/2020-12/schema"
 
 /** The findings about the tools of an app. @category combinators @since 0.1.0 */
 export const check = (app: Any): Effect.Effect<ReadonlyArray<Finding>, Effect.Error<ReturnType<typeof compile>>> =>
-  Effect.map(compile(app), inFusion)
+  Effect.map(compile(app), (fusion) => inCatalog(McpCatalog.fromFusion(fusion)))
 
-/** @category combinators @since 0.1.0 */
-export const inFusion = (fusion: Fusion): ReadonlyArray<Finding> => {
-  const { tools } = McpCatalog.fromFusion(fusion)
+/** @internal */
+export const inCatalog = ({ tools }: Pick<McpCatalog.Catalog, "tools">): ReadonlyArray<Finding> => {
   const findings = tools.flatMap(({ description, inputSchema, name }) =>
     [...problemsOf(description), ...problemsIn(inputSchema)].map((problem) => ({ tool: name, problem }))
   )
@@ -87,7 +87,7 @@ const isKnown = (root: unknown, ref: unknown): boolean => {
   if (typeof ref !== "string" || !/^#(\/|$)/u.test(ref)) return false
   let at = root
   for (const part of ref.split("/").slice(1)) {
-    const name = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~")
+    const name = unescaped(part).replaceAll("~1", "/").replaceAll("~0", "~")
     if (!Predicate.hasProperty(at, name)) return false
     at = at[name]
   }

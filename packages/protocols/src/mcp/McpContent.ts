@@ -156,7 +156,8 @@ export const fromBlock = (block: Sdk.ContentBlock): Content.Content => {
 
 const decodeAnnotations = Schema.decodeUnknownOption(Content.Annotations)
 
-const unescaped = (text: string) => {
+/** Text without percent-encoding; one that is malformed stays as it is. */
+export const unescaped = (text: string): string => {
   try {
     return decodeURIComponent(text)
   } catch {

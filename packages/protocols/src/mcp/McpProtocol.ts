@@ -42,7 +42,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
   Effect.gen(function*() {
     const runtime = yield* Runtime
     const catalog = McpCatalog.fromFusion(runtime.fusion)
-    const found = HostRules.inFusion(runtime.fusion)
+    const found = HostRules.inCatalog(catalog)
     if (found.length > 0) {
       yield* Effect.logWarning(
         "Some hosts of MCP refuse tools of this app: `fastagentic check` prints them",

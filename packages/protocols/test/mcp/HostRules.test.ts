@@ -47,6 +47,7 @@ describe("The rules of known hosts", () => {
         [{ type: "object", $schema: "http://json-schema.org/draft-07/schema#", properties: { a: {} } }, "draft-07"],
         [{ type: "object", properties: { a: { $ref: "#/$defs/A" } } }, "refers to no definition"],
         [{ type: "object", properties: { a: { $ref: "https://example.com/a.json" } } }, "refers to no definition"],
+        [{ type: "object", properties: { a: { $ref: "#/properties/100%" } } }, "refers to no definition"],
         [{ type: "object", properties: { a: { anyOf: [{ type: "array" }] } } }, "(items)"],
         [{ type: "object", properties: { a: { properties: { "a b": {} } } } }, "\"a b\""],
         [{ type: "object", properties: { ["x".repeat(65)]: {} } }, "Anthropic"]
