@@ -231,7 +231,7 @@ export interface Declaration<Self, Prefix extends string> extends Declared.Part 
  * ```ts
  * import { App } from "@fastagentic/core"
  * import { McpRemote } from "@fastagentic/adapters/mcp"
- * import { Layer, Schema } from "effect"
+ * import { Effect, Layer, Schema } from "effect"
  * import { Tool, Toolkit } from "effect/ai"
  *
  * class Tracker extends McpRemote.Service<Tracker>()("tracker") {}
@@ -241,7 +241,7 @@ export interface Declaration<Self, Prefix extends string> extends Declared.Part 
  * const TrackerTools = McpRemote.declare(Tracker, { pins })
  *
  * const Own = Toolkit.make(Tool.make("greet", { success: Schema.String }))
- * const handlers = Layer.merge(Own.toLayer({ greet: () => "Hello" }), TrackerTools.layer)
+ * const handlers = Layer.merge(Own.toLayer({ greet: () => Effect.succeed("Hello") }), TrackerTools.layer)
  *
  * class Support extends App.make("support", { version: "1", tools: McpRemote.tools(Own, TrackerTools) }) {}
  *
@@ -255,7 +255,7 @@ export const declare = <Self, const Identifier extends string, const Prefix exte
   key: Key<Self> & { readonly identifier: Identifier },
   options: {
     /** The file of pins. */
-    readonly pins: string | URL
+    readonly pins: string
     /** The beginning of the names. Default: the identifier and `_`. */
     readonly prefix?: Prefix
     /** The door's rules for each tool; `"hidden"` leaves it out. The time for a call is that of the layer. */

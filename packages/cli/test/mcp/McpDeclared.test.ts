@@ -98,6 +98,22 @@ describe("The tools of a remote server that an app declares", () => {
       assert.deepStrictEqual(world.begun, [])
     })))
 
+  it.live("are refused under the names that the app gives them", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { url } = yield* serveRemote({ tools: [], begun: [] })
+      const pins = pinsOf("shop", look)
+      const ShopTools = McpRemote.declare(Shop, { pins, prefix: "the_" })
+      class Store extends App.make("store", { version: "1", tools: McpRemote.tools(ShopTools) }) {}
+      const handlers = ShopTools.layer.pipe(
+        Layer.provide(Layer.orDie(McpRemote.layer(Shop, { url, ...loopback, pins })))
+      )
+      const app = yield* onSqlite(Store, handlers, join(temporaryFolder(), "store.db"))
+      assert.include((yield* post(app.url, "/tools/the_look", { order: 4 })).body, "RemoteToolChanged")
+      const entries = yield* Effect.promise(async () => (await fetch(`${app.url}/audit`)).text())
+      assert.include(entries, "tool/the_look")
+      assert.notInclude(entries, "shop_look")
+    })))
+
   it("of two servers or of the app itself that have one name are refused, with whose they are and the remedy", () => {
     const pins = pinsOf("shop", look)
     const shop = McpRemote.declare(Shop, { pins, prefix: "the_" })

@@ -1,13 +1,13 @@
 // Remote tools as the app declares them: from the file of pins, before the server is reached. McpRemote.declare makes them; their
 // handlers go through the connection of the layer, with the same checks as those of a model loop.
-import { Option, Schema } from "effect"
+import { Result } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-import { type Definition, Pins } from "../RemoteDefinition.ts"
+import type { Definition } from "../RemoteDefinition.ts"
 import { PinsUnusable, ToolNamesCollide } from "../RemoteError.ts"
 import { collisions } from "./names.ts"
+import { messageOf, toolsIn } from "./pins.ts"
 import * as Tools from "./tools.ts"
 
 /** The tools of a server that an app declares. */
@@ -17,27 +17,19 @@ export interface Part {
   readonly declared: ReadonlyArray<Tools.Declared>
 }
 
-const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Pins))
-
 /** The pinned definitions; none before the first start has written the file. */
-export const pinnedIn = (server: string, file: string | URL): ReadonlyArray<Definition> | undefined => {
-  const path = file instanceof URL ? fileURLToPath(file) : file
-  const text = textOf(path)
+export const pinnedIn = (server: string, file: string): ReadonlyArray<Definition> | undefined => {
+  const text = textOf(file)
   if (text === undefined) return undefined
-  const pins = Option.getOrUndefined(decode(text))
-  if (pins === undefined) throw new PinsUnusable({ file: path, problem: "it is not a file of pinned tools" })
-  if (pins.server !== server) {
-    throw new PinsUnusable({ file: path, problem: `it belongs to the server "${pins.server}"` })
-  }
-  return Object.values(pins.tools).map(({ definition }) => definition)
+  return Object.values(Result.getOrThrow(toolsIn(server, file, text))).map(({ definition }) => definition)
 }
 
-const textOf = (path: string) => {
+const textOf = (file: string) => {
   try {
-    return readFileSync(path, "utf8")
+    return readFileSync(file, "utf8")
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
-    throw new PinsUnusable({ file: path, problem: error instanceof Error ? error.message : String(error) })
+    throw new PinsUnusable({ file, problem: messageOf(error) })
   }
 }
 

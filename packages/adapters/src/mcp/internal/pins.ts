@@ -1,6 +1,6 @@
 // The definitions of a server's tools as they were first seen, in memory or in a file of the app. remote.ts compares each list
-// with them: a model never reads a definition that was not pinned.
-import { Effect, Option, Schema } from "effect"
+// with them: a model never reads a definition that was not pinned. declared.ts reads the same file.
+import { Effect, Option, Result, Schema } from "effect"
 import { type Pinned, Pins } from "../RemoteDefinition.ts"
 import { PinsUnusable } from "../RemoteError.ts"
 import { readWhole, writeWhole } from "./wholeFile.ts"
@@ -34,20 +34,23 @@ const ordered = (tools: { readonly [name: string]: Pinned }) =>
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Pins))
 
-const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error)
+export const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error)
 
 const read = Effect.fnUntraced(function*(server: string, file: string) {
-  const unusable = (problem: string) => new PinsUnusable({ file, problem })
   const text = yield* Effect.tryPromise({
     try: () => readWhole(file).then((bytes) => bytes?.toString("utf8")),
-    catch: (error) => unusable(messageOf(error))
+    catch: (error) => new PinsUnusable({ file, problem: messageOf(error) })
   })
-  if (text === undefined) return undefined
-  const pins = Option.getOrUndefined(decode(text))
-  if (pins === undefined) return yield* unusable("it is not a file of pinned tools")
-  if (pins.server !== server) return yield* unusable(`it belongs to the server "${pins.server}"`)
-  return pins.tools
+  return text === undefined ? undefined : yield* Effect.fromResult(toolsIn(server, file, text))
 })
+
+/** The pinned tools in the text of a file. */
+export const toolsIn = (server: string, file: string, text: string): Result.Result<Pins["tools"], PinsUnusable> => {
+  const pins = Option.getOrUndefined(decode(text))
+  if (pins?.server === server) return Result.succeed(pins.tools)
+  const problem = pins === undefined ? "it is not a file of pinned tools" : `it belongs to the server "${pins.server}"`
+  return Result.fail(new PinsUnusable({ file, problem }))
+}
 
 const write = (file: string, pins: Pins) =>
   Effect.tryPromise({

@@ -90,15 +90,12 @@ export const make = Effect.fnUntraced(function*<R>(
   const caller = { connection, compile, maxResultSize, timeout, withPages }
   const rulesOf = options.rules ?? ((): Tools.Rules => ({}))
 
-  const handle: Tools.Handle = Effect.fnUntraced(function*(definition, args, progress) {
+  const handle: Tools.Handle = Effect.fnUntraced(function*({ definition, tool: { name: tool } }, args, progress) {
     const rules = rulesOf(definition)
     yield* catalog.check(definition).pipe(
       Effect.tapError((error) =>
         error._tag === "RemoteToolChanged"
-          ? CurrentRun.use(({ tools }) => {
-            const tool = nameFor(prefix, definition.name)
-            return tools.refused(tool, new ToolDenied({ tool, reason: error.message }))
-          })
+          ? CurrentRun.use(({ tools }) => tools.refused(tool, new ToolDenied({ tool, reason: error.message })))
           : Effect.void
       )
     )
@@ -177,7 +174,7 @@ const handles = new WeakMap<Remote, Tools.Handle>()
 /** The work behind the declared tools of a server; a stand-in that a test provides has its `call` alone. */
 export const handleOf = (remote: Remote): Tools.Handle =>
   handles.get(remote) ??
-    (({ name }, args) =>
+    (({ definition: { name } }, args) =>
       remote.call(name, args as Schema.Json).pipe( // cast: the arguments of a call came as JSON.
         Effect.catchTag(
           ["PinsUnusable", "ToolNamesCollide", "ToolDenied"],

@@ -78,7 +78,7 @@ const partOf = (content: Content.Content): Prompt.ToolModelOutputPart => {
 
 /** The work behind a tool. */
 export type Handle = (
-  definition: Definition,
+  declared: Declared,
   args: unknown,
   progress: (content: Content.List) => void
 ) => Effect.Effect<Content.List, CallError, CurrentRun>
@@ -103,11 +103,11 @@ export const bind = (
 
 /** The handlers of the tools, by their names. */
 export const handlersOf = (declared: ReadonlyArray<Declared>, handle: Handle) =>
-  Object.fromEntries(declared.map(({ definition, tool }) => [
-    tool.name,
+  Object.fromEntries(declared.map((one) => [
+    one.tool.name,
     (args: unknown, context: { readonly preliminary: (content: Content.List) => Effect.Effect<void> }) =>
       // cast: the runtime calls a tool inside its run.
-      handle(definition, args, (content) => Effect.runFork(context.preliminary(content))) as Effect.Effect<
+      handle(one, args, (content) => Effect.runFork(context.preliminary(content))) as Effect.Effect<
         Content.List,
         CallError
       >
