@@ -78,7 +78,7 @@ export const ask = (
     case "Push":
       return pushed(runtime, caller, handle, elicitation, next, stage, after)
     case "Rounds":
-      return round(runtime, caller, handle, elicitation, next)
+      return round(runtime, caller, handle, elicitation, next, stage)
   }
 }
 
@@ -173,7 +173,8 @@ const round = Effect.fnUntraced(function*(
   caller: Caller,
   handle: RunHandle,
   { client, responses, state }: Extract<ElicitationFlow, { readonly _tag: "Rounds" }>,
-  next: Next
+  next: Next,
+  stage: { isAsking: boolean }
 ): Effect.fn.Return<Asked, RunError> {
   const unclear = new Set<string>()
   const left = new Map(Object.entries(responses))
@@ -191,7 +192,8 @@ const round = Effect.fnUntraced(function*(
       if (reply.success === "unclear") unclear.add(question.interrupt.id)
       if (reply.success === "opened") opened.push(question)
     }
-    // A page that takes longer is asked for again in the next round.
+    // A page that takes longer is asked for again in the next round; a client that leaves meanwhile does not end the run.
+    stage.isAsking = opened.length > 0
     yield* Effect.timeoutOption(
       Effect.forEach(opened, (question) => decided(runtime, caller, handle, run.seq, question), {
         concurrency: "unbounded",
@@ -199,6 +201,7 @@ const round = Effect.fnUntraced(function*(
       }),
       Timings.mcpCallMillis
     )
+    stage.isAsking = false
     ;({ open, run } = yield* next(run.seq))
   }
   const refusal = yield* answeredForOthers(runtime, caller, client, run.runId, left)
