@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, Option, Predicate, Schema } from "effect"
+import { Context, Duration, Effect, Option, Predicate, Result, Schema } from "effect"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import * as Present from "../base/Present.ts"
 import * as Timings from "../base/Timings.ts"
@@ -126,13 +126,17 @@ export const elicit = <S extends Schema.ConstraintCodec<unknown, unknown>>(
 /** The most characters of an address that a person can examine. */
 const longestUrl = 2_048
 
-/** The reason for which no person should open an address; nothing when one may. */
-const problemOf = (url: string): string | undefined => {
-  const parsed = url.length > longestUrl ? undefined : URL.parse(url)
-  if (parsed === undefined || parsed === null) return `it is no address of at most ${longestUrl} characters`
-  if (parsed.username !== "" || parsed.password !== "") return "it holds credentials"
+/** An address in its ASCII form, which hides no character, or the reason for which no person should open it. */
+const shownUrl = (url: string): Result.Result<string, string> => {
+  const parsed = url.length > longestUrl ? null : URL.parse(url)
+  if (parsed === null || parsed.href.length > longestUrl) {
+    return Result.fail(`it is no address of at most ${longestUrl} characters`)
+  }
+  if (parsed.username !== "" || parsed.password !== "") return Result.fail("it holds credentials")
   const isLocal = parsed.protocol === "http:" && /^(localhost|127\.0\.0\.1|\[::1\])$/u.test(parsed.hostname)
-  return parsed.protocol === "https:" || isLocal ? undefined : "it does not begin with https"
+  return parsed.protocol === "https:" || isLocal
+    ? Result.succeed(parsed.href)
+    : Result.fail("it does not begin with https")
 }
 
 /**
@@ -141,9 +145,10 @@ const problemOf = (url: string): string | undefined => {
  * **Details**
  *
  * Without `schema` the question is answered once the user has agreed to open the page. With `schema` it stays open until the
- * page's own server answers it, over any protocol; the client learns then that the page is done. Every caller who may see the
- * run can give that answer, so check at the source what it says. The page has to make sure that its visitor is the user who
- * was asked. An address that is not `https` (or `http` on this machine), or that holds credentials, is `unsafe`.
+ * page's own server answers it, over any protocol; the client learns then that the page is done. Every caller who may act on
+ * the run can give that answer, so check at the source what it says. The page has to make sure that its visitor is the user who
+ * was asked. An address is shown in its ASCII form; one that is not `https` (or `http` on this machine), or that holds
+ * credentials, is `unsafe`.
  *
  * @category combinators
  * @since 0.1.0
@@ -160,11 +165,9 @@ export const openUrl: {
     readonly schema?: Schema.ConstraintCodec<unknown, unknown>
   }
 ): Effect.fn.Return<unknown, ClientRefused> {
-  const problem = problemOf(url)
-  if (problem !== undefined) return yield* new ClientRefused({ name, reason: "unsafe", detail: problem })
-  // The address as it is opened: parsing drops line breaks and writes other scripts out, so that none is taken for another.
-  const opened = new URL(url).href
-  const answer = yield* ask(schema ?? Schema.Null, expiresIn, { name, message, url: opened })
+  const shown = shownUrl(url)
+  if (Result.isFailure(shown)) return yield* new ClientRefused({ name, reason: "unsafe", detail: shown.failure })
+  const answer = yield* ask(schema ?? Schema.Null, expiresIn, { name, message, url: shown.success })
   return schema === undefined ? undefined : answer
 })
 

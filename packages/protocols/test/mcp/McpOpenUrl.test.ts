@@ -159,6 +159,22 @@ describe("A page that a tool asks its client to open", () => {
       assert.strictEqual(asked.length, 1)
     }))
 
+  it.live("leaves its run to wait when the client of 2026-07-28 hangs up while the page is open", () =>
+    Effect.gen(function*() {
+      const { rest, url } = yield* node
+      const { result } = last(yield* modern(url, "tools/call", call("pay"), { capabilities: pages }))
+      const more = { requestState: result.requestState, inputResponses: { payment: { action: "accept" } } }
+      const hungUp = yield* Effect.timeoutOption(
+        modern(url, "tools/call", call("pay", more), { capabilities: pages }),
+        "400 millis"
+      )
+      assert.strictEqual(hungUp._tag, "None")
+      yield* Effect.sleep("200 millis")
+      yield* answerAsPage(rest, { decision: "approve", value: { receipt: 9 } })
+      const again = last(yield* modern(url, "tools/call", call("pay"), { capabilities: pages }))
+      assert.strictEqual(textOf(again), "receipt 9")
+    }))
+
   it.live("that the user declines is refused to the handler", () =>
     Effect.gen(function*() {
       const { url } = yield* node
@@ -211,7 +227,8 @@ describe("A page that a tool asks its client to open", () => {
         "https://ann:secret@example.com/",
         "javascript:alert(1)",
         "pay",
-        "file:///a"
+        "file:///a",
+        `https://example.com/${"ü".repeat(1_000)}`
       ]
       for (const one of unsafe) {
         const { result } = last(
@@ -224,6 +241,18 @@ describe("A page that a tool asks its client to open", () => {
       const { result } = last(yield* modern(url, "tools/call", local, { capabilities: pages }))
       assert.strictEqual(result.resultType, "input_required")
       assert.strictEqual(result.inputRequests.payment.params.url, "http://localhost:3000/pay/%E2%80%AE")
+    }))
+
+  it.live("is shown in its ASCII form, whatever characters its address has", () =>
+    Effect.gen(function*() {
+      const { rest, url } = yield* node
+      const odd = { name: "pay", arguments: { url: "https://аpple.com/\u202eyap\n?of=1" } }
+      const { result } = last(yield* modern(url, "tools/call", odd, { capabilities: pages }))
+      const shown = "https://xn--pple-43d.com/%E2%80%AEyap?of=1"
+      assert.strictEqual(result.inputRequests.payment.params.url, shown)
+      assert.deepStrictEqual((yield* questions(rest)).map((question: { readonly url: string }) => question.url), [
+        shown
+      ])
     }))
 })
 

@@ -9,7 +9,9 @@ const longest = 2_048
 /** The address as it is shown, with the ASCII form of its host; nothing when it is shown to nobody. */
 export const shownUrl = (url: string, allow: ReadonlyArray<string> = []): string | undefined => {
   const parsed = url.length > longest ? null : URL.parse(url)
-  if (parsed === null || parsed.username !== "" || parsed.password !== "") return undefined
+  if (parsed === null || parsed.href.length > longest || parsed.username !== "" || parsed.password !== "") {
+    return undefined
+  }
   const host = parsed.hostname.replace(/^\[(.*)\]$/u, "$1").replace(/\.$/u, "")
   const isNamed = isIP(host) === 0
   if (isNamed && (host === "localhost" || host.endsWith(".localhost"))) return undefined

@@ -25,7 +25,8 @@ describe("An address that a server wants to be opened", () => {
       "data:text/html,a",
       "file:///etc/passwd",
       "example.com",
-      `https://example.com/${"a".repeat(2_048)}`
+      `https://example.com/${"a".repeat(2_048)}`,
+      `https://example.com/${"ü".repeat(1_000)}`
     ]
     assert.deepStrictEqual(refused.filter((url) => shownUrl(url) !== undefined), [])
   })
