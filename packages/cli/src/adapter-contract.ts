@@ -42,7 +42,7 @@ export const toolkit = AppParts.toolkit
  * @category fixtures
  * @since 0.1.0
  */
-export const layerApp = AppParts.layer
+export const layerApp = (play: Play) => AppParts.layer(() => play)
 
 /** @category models @since 0.1.0 */
 export type { Question, ToolName, Turn }

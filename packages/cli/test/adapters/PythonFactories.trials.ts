@@ -8,12 +8,12 @@ import { Agent, App, type Budget, Hook } from "fastagentic"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Play, suite } from "../../src/adapter-contract.ts"
+import * as AppParts from "../../src/internal/contract/appParts.ts"
 import * as Stage from "../../src/internal/contract/stage.ts"
 import { temporaryFolder } from "../process.ts"
 import { onSqlite } from "../serving.ts"
 import { pythonWith } from "./environments.ts"
 import { describeWith, python } from "./interpreters.ts"
-import { playModel, PlayTools, playTools } from "./playApp.ts"
 import { performing } from "./sharedProcesses.ts"
 
 // A model of the app fails with an error of its own, which is none that the agent declares.
@@ -80,9 +80,9 @@ describeWith(
     it.live("has nodes that call tools of the app, and the checkpoints of its run", () =>
       Effect.gen(function*() {
         const play = new Play()
-        const options = { entrypoint: "graph_factory.py:direct", interpreter, cwd, toolkit: PlayTools }
+        const options = { entrypoint: "graph_factory.py:direct", interpreter, cwd, toolkit: AppParts.toolkit }
         const app = App.make("direct", { version: "1", agents: [Direct] })
-        const handlers = Layer.provide(Layer.orDie(Python.layer(Direct, options)), playTools(() => play))
+        const handlers = Layer.provide(Layer.orDie(Python.layer(Direct, options)), AppParts.layerTools(() => play))
         const { url } = yield* onSqlite(app, handlers, join(temporaryFolder(), "direct.db"))
         const answer = yield* Effect.promise(async () => {
           const headers = { "content-type": "application/json" }
@@ -98,17 +98,17 @@ describeWith("Factories of plain callables", python, (interpreter) =>
     const serve = Effect.fnUntraced(function*(play: Play, seen: Array<string>, budget?: Layer.Layer<Budget.Budget>) {
       const agents = [Shop, Threaded, Hooking, Stray] as const
       const app = App.make("factories", { version: "1", agents }).hook(Watch)
-      const model = playModel(() => play)
+      const model = AppParts.layerModel(() => play)
       const named = Layer.effect(
         NamedModels,
         Effect.map(Layer.build(model), (made) => ({ second: Context.add(made, Model.ModelName, "play-2") }))
       )
       const handlers = Layer.mergeAll(
-        Python.layer(Shop, { entrypoint: "factories.py:shop", interpreter, cwd, toolkit: PlayTools }),
-        Python.layer(Threaded, { entrypoint: "factories.py:threaded", interpreter, cwd, toolkit: PlayTools }),
+        Python.layer(Shop, { entrypoint: "factories.py:shop", interpreter, cwd, toolkit: AppParts.toolkit }),
+        Python.layer(Threaded, { entrypoint: "factories.py:threaded", interpreter, cwd, toolkit: AppParts.toolkit }),
         Python.layer(Hooking, { entrypoint: "factories.py:hooking", interpreter, cwd }),
         Python.layer(Stray, { entrypoint: "factories.py:stray", interpreter, cwd })
-      ).pipe(Layer.orDie, Layer.provide([playTools(() => play), named, model]))
+      ).pipe(Layer.orDie, Layer.provide([AppParts.layerTools(() => play), named, model]))
       const hooks = Watch.toLayer({
         tool: (call, next) => {
           seen.push(`${call.name} ${JSON.stringify(call.arguments)}`)

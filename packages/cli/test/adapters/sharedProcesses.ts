@@ -5,8 +5,8 @@ import { Effect, Exit, Layer, Scope } from "effect"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import { type Fixture, Play } from "../../src/adapter-contract.ts"
+import * as AppParts from "../../src/internal/contract/appParts.ts"
 import { Subject } from "../../src/internal/contract/stage.ts"
-import { playModel, PlayTools, playTools } from "./playApp.ts"
 import { servePlay } from "./playServer.ts"
 
 const cwd = fileURLToPath(new URL("python", import.meta.url))
@@ -27,10 +27,10 @@ export const performing = (
     const options = { entrypoint, interpreter, cwd, env }
     const handler = yield* Layer.build(
       isFactory
-        ? Layer.provide(Python.layer(Subject, { ...options, toolkit: PlayTools }), [
-          playTools(() => current.play),
-          playModel(() => current.play)
-        ])
+        ? Layer.provide(
+          Python.layer(Subject, { ...options, toolkit: AppParts.toolkit }),
+          AppParts.layer(() => current.play)
+        )
         : Python.layer(Subject, options)
     )
     return { current, handler }

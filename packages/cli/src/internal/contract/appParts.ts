@@ -1,4 +1,5 @@
 // The play as tools and a model of an app; adapter-contract.ts offers them to fixtures whose agent is made of what a run gives.
+// A fixture that serves several plays names the one that is performed at the time.
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
@@ -24,8 +25,9 @@ export const toolkit = Toolkit.make(
   })
 )
 
-const work = (play: Play, name: ToolName) => (args: { readonly order: number }) =>
+const work = (current: () => Play, name: ToolName) => (args: { readonly order: number }) =>
   Effect.promise((signal) => {
+    const play = current()
     play.injected = true
     return play.work(name, args, signal)
   })
@@ -57,7 +59,7 @@ const partsOf = ({ calls, texts, usage }: Turn): Array<Response.StreamPartEncode
   }
 ]
 
-const modelOf = (play: Play) =>
+const modelOf = (current: () => Play) =>
   LanguageModel.make({
     generateText: () => Effect.die(new Error("the play only streams")),
     streamText: ({ prompt: { content } }) =>
@@ -65,7 +67,8 @@ const modelOf = (play: Play) =>
         Effect.tryPromise({
           try: (signal) => {
             const answers = content.filter(({ role }) => role === "assistant").length
-            return play.answer(answers, JSON.stringify(content), signal)
+            // A question that a framework has put into a text of its own has its quotes escaped.
+            return current().answer(answers, JSON.stringify(content).replaceAll("\\\"", "\""), signal)
           },
           catch: failed
         }),
@@ -73,8 +76,12 @@ const modelOf = (play: Play) =>
       ))
   })
 
-export const layer = (play: Play) =>
-  Layer.merge(
-    toolkit.toLayer({ look: work(play, "look"), refund: work(play, "refund"), pay: work(play, "pay") }),
-    Model.make("play", "play-1", Layer.effect(LanguageModel.LanguageModel, modelOf(play)))
-  )
+/** The work of the tools. */
+export const layerTools = (current: () => Play) =>
+  toolkit.toLayer({ look: work(current, "look"), refund: work(current, "refund"), pay: work(current, "pay") })
+
+/** The model, under the name of the kit's prices. */
+export const layerModel = (current: () => Play) =>
+  Model.make("play", "play-1", Layer.effect(LanguageModel.LanguageModel, modelOf(current)))
+
+export const layer = (current: () => Play) => Layer.merge(layerTools(current), layerModel(current))
