@@ -11,7 +11,7 @@ import { Effect, Exit, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import { totalOf } from "../effect-ai/internal/usage.ts"
-import type { Thrown } from "./AdapterError.ts"
+import { Thrown } from "./AdapterError.ts"
 import { toJson } from "./Json.ts"
 import * as ModelBudget from "./ModelBudget.ts"
 import * as PartEvents from "./PartEvents.ts"
@@ -170,6 +170,7 @@ const answer = Effect.fnUntraced(function*(request: Request) {
 
   yield* hooks.llm(call, next).pipe(
     Stream.runForEach((part) => {
+      if (part.type === "error") return Effect.fail(new Thrown({ cause: part.error }))
       if (passed.shift() !== part) isChanged = true
       draft.add(part)
       return part.type === "finish" ? Effect.void : emitAll(message.events(part))

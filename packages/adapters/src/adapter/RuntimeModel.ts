@@ -51,8 +51,11 @@ export interface Asked {
 export interface RuntimeModel {
   readonly model: string
   readonly provider: string
-  /** Calls the model once per run. A failure of the provider that passes is tried again until the answer begins. */
-  readonly call: (asked: Asked) => Effect.Effect<ModelStep.Reply, Thrown, CurrentRun>
+  /**
+   * Calls the model once per run; `onSend` is called when it is asked, and not for a stored answer. A failure of the
+   * provider that passes is tried again until the answer begins.
+   */
+  readonly call: (asked: Asked, onSend?: () => void) => Effect.Effect<ModelStep.Reply, Thrown, CurrentRun>
 }
 
 /** The model of a name, by default the one that the agent declares, and then that of its layer. @category models @since 0.1.0 */
@@ -98,7 +101,7 @@ const from = (own: NamedModels.NamedModel, around: Surroundings): RuntimeModel =
   const names = namesOf(own)
   /** A hook or a budget may name another model of the app. */
   const other = (name: string) => NamedModels.find(around.named, name)
-  const requestOf = (asked: Asked): ModelStep.Request => ({
+  const requestOf = (asked: Asked, onSend?: () => void): ModelStep.Request => ({
     ...names,
     prompt: asked.prompt,
     tools: asked.tools,
@@ -107,17 +110,18 @@ const from = (own: NamedModels.NamedModel, around: Surroundings): RuntimeModel =
       const found = other(name)
       return found === undefined ? undefined : namesOf(found)
     },
-    send: ({ maxOutputTokens, model, prompt = asked.prompt }) => ({
-      native: () => undefined,
-      parts: partsOf(model === names.model ? own : other(model) ?? own, { ...asked, prompt, maxOutputTokens }, around)
-    })
+    send: ({ maxOutputTokens, model, prompt = asked.prompt }) => {
+      onSend?.()
+      const chosen = model === names.model ? own : other(model) ?? own
+      return { native: () => undefined, parts: partsOf(chosen, { ...asked, prompt, maxOutputTokens }, around) }
+    }
   })
   /** An answer that was stored before has used its ids, too. */
   const noted = (reply: ModelStep.Reply) => {
     for (const part of reply.parts) if (part.type === "tool-call") around.used.add(part.id)
     return reply
   }
-  return { ...names, call: (asked) => Effect.map(ModelStep.run(requestOf(asked)), noted) }
+  return { ...names, call: (asked, onSend) => Effect.map(ModelStep.run(requestOf(asked, onSend)), noted) }
 }
 
 const partsOf = (

@@ -113,13 +113,8 @@ export const once = (
 /** A few characters that other arguments do not have. */
 const digestOf = (args: Schema.Json) => createHash("sha256").update(JSON.stringify(args)).digest("hex").slice(0, 16)
 
-/**
- * Calls a tool through the door and the hooks of the app, inside a step: a refusal and a tool that took too long are outcomes.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const called = (handlers: ToolCall.Handlers, asked: Asked): Effect.Effect<Outcome, unknown, CurrentRun> =>
+/** Calls a tool through the door and the hooks of the app: a refusal and a tool that took too long are outcomes. */
+const called = (handlers: ToolCall.Handlers, asked: Asked): Effect.Effect<Outcome, unknown, CurrentRun> =>
   ToolCall.invoke(handlers, asked).pipe(
     Effect.catchIf(
       (error) => error instanceof RunError.HookBlocked || error instanceof RunError.ToolTimedOut,

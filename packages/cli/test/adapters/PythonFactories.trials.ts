@@ -95,7 +95,11 @@ describeWith(
 
 describeWith("Factories of plain callables", python, (interpreter) =>
   describe("Factories of plain callables", () => {
-    const serve = Effect.fnUntraced(function*(play: Play, seen: Array<string>, budget?: Layer.Layer<Budget.Budget>) {
+    const serve = Effect.fnUntraced(function*(
+      play: Play,
+      seen: Array<string>,
+      { budget, points = {} }: { readonly budget?: Layer.Layer<Budget.Budget>; readonly points?: Hook.Points } = {}
+    ) {
       const agents = [Shop, Threaded, Hooking, Stray] as const
       const app = App.make("factories", { version: "1", agents }).hook(Watch)
       const model = AppParts.layerModel(() => play)
@@ -107,7 +111,7 @@ describeWith("Factories of plain callables", python, (interpreter) =>
         Python.layer(Shop, { entrypoint: "factories.py:shop", interpreter, cwd, toolkit: AppParts.toolkit }),
         Python.layer(Threaded, { entrypoint: "factories.py:threaded", interpreter, cwd, toolkit: AppParts.toolkit }),
         Python.layer(Hooking, { entrypoint: "factories.py:hooking", interpreter, cwd }),
-        Python.layer(Stray, { entrypoint: "factories.py:stray", interpreter, cwd })
+        Python.layer(Stray, { entrypoint: "factories.py:stray", interpreter, cwd, toolkit: AppParts.toolkit })
       ).pipe(Layer.orDie, Layer.provide([AppParts.layerTools(() => play), named, model]))
       const hooks = Watch.toLayer({
         tool: (call, next) => {
@@ -117,7 +121,8 @@ describeWith("Factories of plain callables", python, (interpreter) =>
         llm: (call, next) => {
           seen.push(`model ${call.model}`)
           return next(call)
-        }
+        },
+        ...points
       })
       const folder = temporaryFolder()
       const options = budget === undefined ? {} : { budget }
@@ -191,11 +196,33 @@ describeWith("Factories of plain callables", python, (interpreter) =>
 
     it.live("end with a hard budget, and with what the app does not give", () =>
       Effect.gen(function*() {
-        const server = yield* serve(new Play(), [], Stage.limited(0.000_01))
+        const server = yield* serve(new Play(), [], { budget: Stage.limited(0.000_01) })
         const broke = yield* server.until(yield* server.start("stray", { what: "words" }), ...ends)
         assert.deepInclude(broke.error, { tag: "BudgetExceeded" })
-        for (const what of ["tool", "model"]) {
-          assert.strictEqual((yield* server.until(yield* server.start("stray", { what }), ...ends)).state, "failed")
+        for (const [what, tag] of [["tool", "InternalError"], ["model", "ModelUnknown"]] as const) {
+          const { error, state } = yield* server.until(yield* server.start("stray", { what }), ...ends)
+          assert.deepStrictEqual({ state, tag: error?.tag }, { state: "failed", tag })
+        }
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live("ask the model that a hook of the app names", () =>
+      Effect.gen(function*() {
+        const points: Hook.Points = { llm: (call, next) => next({ ...call, model: "second" }) }
+        const server = yield* serve(new Play(), [], { points })
+        const runId = yield* server.start("stray", { what: "words" })
+        assert.strictEqual((yield* server.until(runId, ...ends)).output, "This is one.")
+        const { items } = yield* server.request("GET", `/runs/${runId}/events?limit=1000`)
+        const started = items.find(({ type }: { readonly type: string }) => type === "llm_start")
+        assert.strictEqual(started.data.model, "play-2")
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live("cannot make two calls side by side that nothing tells apart", () =>
+      Effect.gen(function*() {
+        const play = new Play()
+        const server = yield* serve(play, [])
+        for (const what of ["same tools", "same models"]) {
+          const { error, state } = yield* server.until(yield* server.start("stray", { what }), ...ends)
+          assert.deepStrictEqual({ state, tag: error?.tag }, { state: "failed", tag: "AmbiguousName" })
         }
       }).pipe(Effect.scoped), 60_000)
 

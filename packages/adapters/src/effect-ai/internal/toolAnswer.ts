@@ -72,7 +72,8 @@ const mistakeOf = (error: unknown): Schema.Json | undefined => {
     : undefined
 }
 
-const encodeFailure = Effect.fnUntraced(function*(tool: AnyTool | undefined, error: unknown) {
+/** A declared failure as JSON; another error is for no caller to read. */
+export const encodeFailure = Effect.fnUntraced(function*(tool: AnyTool | undefined, error: unknown) {
   const opaque: Schema.Json = { _tag: "ToolFailed" }
   if (tool === undefined) return opaque
   const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.failureSchema))

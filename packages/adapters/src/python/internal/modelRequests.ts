@@ -1,6 +1,7 @@
 // The calls of models and tools that an agent of a framework leaves to the run: steps with hooks, budget and approval.
 // host.ts adds these requests for agents of frameworks.
-import { Schema, Stream } from "effect"
+import type { CurrentRun } from "@fastagentic/core/run/Run"
+import { type Effect, Schema, Stream } from "effect"
 import * as Prompt from "effect/ai/Prompt"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import { toJson } from "../../adapter/Json.ts"
@@ -32,22 +33,22 @@ const decodeTool = Schema.decodeUnknownSync(Schema.Struct({
   needsApproval: Schema.Boolean
 }))
 
-/** Calls a model, as a step; a failure of the model keeps the model's name. */
-export const callModel = async (session: Session, request: ModelStep.Request): Promise<ModelStep.Reply> => {
+/** Calls a model, as a step; a failure of the model keeps the model's name. `onSend` says that the answer is not a stored one. */
+export const callModel = async (
+  session: Session,
+  model: string,
+  call: (onSend: () => void) => Effect.Effect<ModelStep.Reply, Thrown, CurrentRun>
+): Promise<ModelStep.Reply> => {
   let isNew = false
   try {
-    const reply = await session.framework.promise(ModelStep.run({
-      ...request,
-      send: (asked) => {
-        isNew = true
-        return request.send(asked)
-      }
+    const reply = await session.framework.promise(call(() => {
+      isNew = true
     }))
     session.hasMoved ||= isNew
     return reply
   } catch (error) {
     const cause = error instanceof Thrown ? error.cause : undefined
-    if (typeof cause === "object" && cause !== null) session.modelFailures.set(cause, request.model)
+    if (typeof cause === "object" && cause !== null) session.modelFailures.set(cause, model)
     throw error
   }
 }
@@ -56,15 +57,18 @@ export const callModel = async (session: Session, request: ModelStep.Request): P
 export const modelHandler = (begin: () => Promise<void>): Handler => async (ask) => {
   const { prompt, ...request } = decodeModel(ask.data)
   await begin()
-  return callModel(ask.session, {
-    ...request,
-    prompt: decodePrompt({ content: prompt }),
-    send: ({ maxOutputTokens, prompt }) =>
-      arriving(ask, {
-        ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-        ...(prompt === undefined ? {} : { prompt: contentOf(prompt.content) })
-      })
-  })
+  return callModel(ask.session, request.model, (onSend) =>
+    ModelStep.run({
+      ...request,
+      prompt: decodePrompt({ content: prompt }),
+      send: ({ maxOutputTokens, prompt }) => {
+        onSend()
+        return arriving(ask, {
+          ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+          ...(prompt === undefined ? {} : { prompt: contentOf(prompt.content) })
+        })
+      }
+    }))
 }
 
 /** Messages as the worker reads them. */

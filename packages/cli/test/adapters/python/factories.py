@@ -58,6 +58,10 @@ def stray(rt: Runtime) -> Any:
             return await rt.model()("twins")
         if what == "tool":
             return str(await rt.tools["nothing"]())
+        if what == "same tools":
+            return str(await asyncio.gather(rt.tools["look"](order=3), rt.tools["look"](order=3)))
+        if what == "same models":
+            return str(await asyncio.gather(rt.model()("twins"), rt.model()("twins")))
         return await rt.model("nothing")("words")
 
     return agent
