@@ -1,17 +1,22 @@
 // The tools and models of the app in the form of LangChain, for the function that makes a graph. Each call is a step in the place
 // of its task, so a task that was cut off does not repeat it; an approval pauses the graph by LangGraph's own interrupt, and the
-// task runs again with the decision.
+// task runs again with the decision. A call that code of a node makes by itself is known by its task, its arguments and its number.
 import type { Interrupt } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
+import { AmbiguousName } from "@fastagentic/core/run/RunError"
 import type { StructuredToolInterface } from "@langchain/core/tools"
 import { Cause, Deferred, Effect, Exit, FiberSet, Predicate } from "effect"
+import { createHash } from "node:crypto"
 import type { Thrown as ThrownError } from "../../adapter/AdapterError.ts"
 import { Thrown } from "../../adapter/AdapterError.ts"
+import { toJson } from "../../adapter/Json.ts"
 import * as RuntimeModel from "../../adapter/RuntimeModel.ts"
 import type { RuntimeTool } from "../../adapter/RuntimeTool.ts"
 import type { Call, Outcome } from "../../adapter/ToolStep.ts"
 import type { AppModel } from "./appModel.ts"
 import { makeModel } from "./appModel.ts"
+import { inside } from "./callbackMetadata.ts"
+import { along } from "./path.ts"
 import type { Session } from "./session.ts"
 
 /** The mark of a tool or a model of the app in the metadata of its callbacks. */
@@ -87,6 +92,12 @@ const callIdIn = (config: unknown): string | undefined => {
   return Predicate.hasProperty(call, "id") && typeof call.id === "string" ? call.id : undefined
 }
 
+/** The calls of one tool with the same arguments in one pass through a task. */
+interface Same {
+  count: number
+  isOpen: boolean
+}
+
 export const make = Effect.fnUntraced(function*(
   session: Session,
   tools: ReadonlyArray<RuntimeTool>,
@@ -97,8 +108,14 @@ export const make = Effect.fnUntraced(function*(
   const fork = yield* FiberSet.makeRuntimePromise<CurrentRun>()
   const find = yield* RuntimeModel.make(session.toolCallIds.used)
 
-  const placeOf = (runId: string | undefined) =>
-    session.tasks.get(session.ofApp.get(runId ?? "")?.taskId ?? "") ?? session.top
+  const metadataOf = (runId: string | undefined) => session.ofApp.get(runId ?? "")
+
+  const placeOf = (runId: string | undefined) => session.tasks.get(metadataOf(runId)?.taskId ?? "") ?? session.top
+
+  const pathOf = (runId: string | undefined) => {
+    const metadata = metadataOf(runId)
+    return metadata === undefined ? [] : inside(metadata)
+  }
 
   const promise = <A, E>(effect: Effect.Effect<A, E, CurrentRun>, place: CurrentRun["Service"], isDecisive: boolean) =>
     fork(
@@ -130,10 +147,10 @@ export const make = Effect.fnUntraced(function*(
   }
 
   /** Makes a call, or gives its outcome to a task that runs again because another call of it has asked. */
-  const perform = async (tool: RuntimeTool, call: Call): Promise<Outcome> => {
+  const perform = async (tool: RuntimeTool, call: Call, path: ReadonlyArray<string>): Promise<Outcome> => {
     const known = outcomes.get(call.toolCallId)
     if (known !== undefined) return known
-    const place = await placeOfCall(call.toolCallId)
+    const place = along(await placeOfCall(call.toolCallId), path)
     for (;;) {
       try {
         const outcome = await promise(untilItAsks(tool.once(call), decisions), place, true)
@@ -147,6 +164,26 @@ export const make = Effect.fnUntraced(function*(
     }
   }
 
+  const passes = new WeakMap<CurrentRun["Service"], Map<string, Same>>()
+
+  /** Makes a call that no model has asked for. A task that runs again makes its calls again, in the same order. */
+  const performOwn = async (tool: RuntimeTool, args: unknown, runId: string | undefined): Promise<Outcome> => {
+    const pass = placeOf(runId)
+    const calls = passes.get(pass) ?? new Map<string, Same>()
+    passes.set(pass, calls)
+    const key = JSON.stringify([metadataOf(runId)?.taskId, tool.name, toJson(args)])
+    const same = calls.get(key) ?? { count: 0, isOpen: false }
+    calls.set(key, same)
+    // Nothing tells two such calls apart when the task runs again, so both would get either outcome.
+    if (same.isOpen) return promise(Effect.die(new AmbiguousName({ name: tool.name, place: "" })), pass, true)
+    same.count++
+    same.isOpen = true
+    const toolCallId = `own_${createHash("sha256").update(`${key} ${same.count}`).digest("hex").slice(0, 24)}`
+    return perform(tool, { toolCallId, arguments: args }, pathOf(runId)).finally(() => {
+      same.isOpen = false
+    })
+  }
+
   const toolOf = (tool: RuntimeTool): StructuredToolInterface =>
     new library.tools.DynamicStructuredTool({
       name: tool.name,
@@ -154,19 +191,23 @@ export const make = Effect.fnUntraced(function*(
       schema: tool.parameters,
       metadata: mark,
       func: async (args: unknown, manager, config) => {
-        const id = callIdIn(config) ?? manager?.runId ?? globalThis.crypto.randomUUID()
-        const toolCallId = session.toolCallIds.first(id)
-        const { isError, result } = await perform(tool, { toolCallId, arguments: args })
-        session.toolCallIds.take(id)
+        const runId = manager?.runId
+        const id = callIdIn(config)
+        const outcome = id === undefined
+          ? await performOwn(tool, args, runId)
+          : await perform(tool, { toolCallId: session.toolCallIds.first(id), arguments: args }, pathOf(runId))
+        if (id !== undefined) session.toolCallIds.take(id)
+        const { isError, result } = outcome
         if (!isError) return result
         const content = typeof result === "string" ? result : JSON.stringify(result)
-        return new library.messages.ToolMessage({ content, name: tool.name, tool_call_id: id, status: "error" })
+        const tool_call_id = id ?? runId ?? ""
+        return new library.messages.ToolMessage({ content, name: tool.name, tool_call_id, status: "error" })
       }
     })
 
   const model = (name?: string) =>
     makeModel(session, find(name), mark, (effect, runId) => {
-      const place = placeOf(runId)
+      const place = along(placeOf(runId), pathOf(runId))
       // Models that one task asks side by side have places of their own.
       return promise(place.scope("model call", effect, true), place, false)
     })
