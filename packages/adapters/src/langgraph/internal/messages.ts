@@ -56,6 +56,17 @@ const textPart = (text: string) => Prompt.makePart("text", { text })
 
 const decodeParts = Schema.decodeUnknownSync(Schema.Array(Part))
 
+/** The answer of a model of the app, where the message still says it: middleware may have edited the message. */
+const partsOf = (message: BaseMessage): ReadonlyArray<Part> | undefined => {
+  const own: unknown = message.additional_kwargs["fastagentic"]
+  if (!Array.isArray(own)) return undefined
+  const parts = decodeParts(own)
+  const text = parts.map((part) => part.type === "text" ? part.text : "").join("")
+  const calls = parts.flatMap((part) => part.type === "tool-call" ? [[part.id, part.name, part.arguments]] : [])
+  const said = toolCallsOf(message).map(({ args, id, name }) => [id, name, args])
+  return text === message.text && JSON.stringify(calls) === JSON.stringify(said) ? parts : undefined
+}
+
 /** A part of an answer of a model of the app, with what its provider attached to it. */
 const ofApp = (part: Part) => {
   const options = part.metadata === undefined ? {} : { options: decodeOptions(part.metadata) }
@@ -77,8 +88,8 @@ const promptMessage = (message: BaseMessage): Prompt.Message => {
     case "system":
       return Prompt.makeMessage("system", { content: message.text })
     case "ai": {
-      const own = message.additional_kwargs["fastagentic"]
-      if (Array.isArray(own)) return Prompt.makeMessage("assistant", { content: decodeParts(own).map(ofApp) })
+      const parts = partsOf(message)
+      if (parts !== undefined) return Prompt.makeMessage("assistant", { content: parts.map(ofApp) })
       const calls = toolCallsOf(message).map((call) =>
         Prompt.makePart("tool-call", {
           id: call.id ?? call.name,
