@@ -97,6 +97,13 @@ export const CurrentSettings: Context.Reference<Settings> = Context.Reference<Se
   { defaultValue: () => ({}) }
 )
 
+/** A setting that is not given overrides nothing, and headers come to those of the model. */
+const merged = (own: Settings, current: Settings): Settings => {
+  const given = Object.fromEntries(Object.entries(current).filter(([, value]) => value !== undefined))
+  const headers = own.headers === undefined ? {} : { headers: { ...own.headers, ...current.headers } }
+  return { ...own, ...given, ...headers }
+}
+
 /** The reason that a provider package sees when its call is interrupted. */
 class Cancelled extends Error {
   override readonly name = "AbortError"
@@ -124,7 +131,7 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
   const files = options.files === undefined ? guarded : Effect.succeed(options.files)
 
   const prepare = Effect.fnUntraced(function*(method: Failures.Method, request: LanguageModel.ProviderOptions) {
-    const settings = { ...options.settings, ...(yield* CurrentSettings) }
+    const settings = merged(options.settings ?? {}, yield* CurrentSettings)
     const limit = yield* OutputLimit
     const context = Context.add(yield* Effect.context<never>(), Tracer.ParentSpan, request.span)
     const call = yield* Effect.mapError(
