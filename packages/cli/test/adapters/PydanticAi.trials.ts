@@ -68,7 +68,7 @@ describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
     )
 
     it.live(
-      "runs whose process is killed in the middle of answers resume, and a tool works again at most once",
+      "runs whose process is killed in the middle of answers resume, and no tool whose result is stored works again",
       () =>
         Effect.gen(function*() {
           const world = join(temporaryFolder(), "world")
@@ -84,16 +84,24 @@ describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
           const { events } = yield* server.journal(first)
           const pid = events.flatMap((event) => event.type === "tool_result" ? [Number(event.data.result)] : [])[0]
           process.kill(pid ?? 0, "SIGKILL")
-          for (const runId of runs) {
+          const stored: Array<string> = []
+          for (const runId of [first, ...runs]) {
             const { output, state } = yield* server.ended(runId, 60)
             assert.deepStrictEqual({ state, output }, { state: "completed", output: "still at work " })
-            const { text } = yield* server.journal(runId)
+            const { events, text } = yield* server.journal(runId)
             assert.strictEqual(text, "still at work ".repeat(4))
+            const results = events.flatMap((event) => event.type === "tool_result" ? [Number(event.data.result)] : [])
+            assert.lengthOf(results, 3)
+            // A result is the process that gave it.
+            results.forEach((by, line) => {
+              if (by === pid) stored.push(`${runId} ${line}`)
+            })
           }
           const lines = readFileSync(world, "utf8").trim().split("\n")
           // A tool that the kill cut off between its work and its commit works again, one for each run at most.
           const times = new Map<string, number>()
           for (const line of lines) times.set(line, (times.get(line) ?? 0) + 1)
+          for (const line of stored) assert.strictEqual(times.get(line), 1, line)
           assert.isAtMost(Math.max(...times.values()), 2)
           assert.isAtMost(lines.length - new Set(lines).size, runs.length)
           assert.strictEqual(new Set(lines).size, 26 * 3)
