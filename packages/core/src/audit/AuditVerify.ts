@@ -183,12 +183,8 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
   }
   const { listed, waiting } = options
   const oldEnough = (listed?.readAt ?? 0) - Duration.toMillis(Duration.fromInputUnsafe(options.unsignedWithin ?? 0))
-  // The rows of the index are a chain: a head before one that is listed was signed by a server that was killed before it
-  // could list it. Without a later one the end of the index may be gone.
-  const listedTo = options.indexed?.seq ?? 0
   for (const { at, kind, seq, signer } of heads) {
-    if (listed === undefined || kind === "cut" || signer === "" || at > oldEnough || seq <= listedTo) continue
-    if (listed.heads.has(seq)) continue
+    if (listed === undefined || kind === "cut" || signer === "" || at > oldEnough || listed.heads.has(seq)) continue
     found("signature", seq, `the index does not list the head at ${seq}`)
   }
   const unproven = yield* unprovenBy(options, { from: start.seq + 1, to: last, signedTo, oldestUnsigned, waiting })

@@ -86,44 +86,4 @@ describe("AuditChain.layer", () => {
       assert.deepInclude(verdict, { tenant: "acme", signedTo: 1, findings: [] })
       assert.deepStrictEqual(more, [])
     }).pipe(Effect.scoped))
-
-  it.effect("a head of a server that was killed before it listed it is no fault once a later one is listed", () =>
-    Effect.gen(function*() {
-      const log = Context.get(yield* Layer.build(AuditLog.AuditLog.layerMemory), AuditLog.AuditLog)
-      let isKilled = false
-      const killed: AuditLog.AuditLog["Service"] = {
-        ...log,
-        append: (appends) => {
-          if (appends.every(({ tenant }) => tenant === "acme" || tenant === "other")) return log.append(appends)
-          isKilled = true
-          return Effect.fail(new RunError.StoreUnavailable({ operation: "append" }))
-        }
-      }
-      const recordOn = Effect.fnUntraced(function*(service: AuditLog.AuditLog["Service"], tenant: string) {
-        const context = yield* Layer.build(configuredOn(Layer.succeed(AuditLog.AuditLog, service)))
-        const audit = Context.get(context, Audit.Audit)
-        const before = (yield* audit.page({ tenant, limit: 9 })).length
-        yield* Effect.forkChild(audit.record({ ...AuditContract.makeEntry(), tenant }))
-        yield* eventually(audit.page({ tenant, limit: 9 }), (page) => page.length > before)
-        yield* TestClock.adjust("1 minute")
-      })
-      const listed = (rows: number) =>
-        eventually(log.heads("\u0000index"), (heads) => heads.some(({ seq }) => seq >= rows))
-      const verdict = Effect.flatMap(
-        log.heads("acme"),
-        (heads) => AuditVerify.verifyAll({ signers: heads.slice(0, 1).map(({ signer }) => signer) })
-      ).pipe(
-        Effect.map((all) => all.find(({ tenant }) => tenant === "acme")?.findings.map(({ detail }) => detail)),
-        Effect.provideService(AuditLog.AuditLog, log),
-        Effect.provide(crypto)
-      )
-      yield* recordOn(killed, "acme")
-      yield* eventually(Effect.sync(() => isKilled), (is) => is)
-      yield* recordOn(log, "other")
-      yield* listed(1)
-      assert.deepStrictEqual(yield* verdict, ["the index does not list the head at 1"])
-      yield* recordOn(log, "acme")
-      yield* listed(2)
-      assert.deepStrictEqual(yield* verdict, [])
-    }).pipe(Effect.scoped))
 })
