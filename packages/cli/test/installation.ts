@@ -3,13 +3,17 @@ import { execFileSync } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { oneAtATime } from "./oneAtATime.ts"
+
+type Installed = { readonly folder: string } | { readonly reason: string }
 
 /** The folder of the packages that `own` lists, or why there is none. */
-export const installIn = (
-  name: string,
-  own: string
-): { readonly folder: string } | { readonly reason: string } => {
+export const installIn = (name: string, own: string): Installed => {
   const folder = fileURLToPath(new URL(`../../../build/${name}/`, import.meta.url))
+  return oneAtATime(folder, () => install(name, own, folder))
+}
+
+const install = (name: string, own: string, folder: string): Installed => {
   const lock = readFileSync(join(own, "package-lock.json"), "utf8")
   const marker = join(folder, "package-lock.json")
   const isThere = existsSync(join(folder, "node_modules/.package-lock.json")) && existsSync(marker) &&

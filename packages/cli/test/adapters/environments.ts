@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { oneAtATime } from "../oneAtATime.ts"
 import { type Found, output, python } from "./interpreters.ts"
 
 /** The releases that are tested. */
@@ -19,7 +20,10 @@ type Framework = keyof typeof frameworks
 const build = fileURLToPath(new URL("../../../../build/python/", import.meta.url))
 
 /** An interpreter with a framework, in an environment that is made once for each release. */
-export const pythonWith = (framework: Framework): Found => {
+export const pythonWith = (framework: Framework): Found =>
+  oneAtATime(join(build, framework), () => environment(framework))
+
+const environment = (framework: Framework): Found => {
   if ("reason" in python) return python
   const packages = frameworks[framework].join(" ")
   const folder = join(build, framework)
