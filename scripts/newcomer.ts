@@ -11,8 +11,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { freePort } from "./internal/freePort.ts"
+import { packed } from "./internal/packed.ts"
 import { root } from "./internal/workspace.ts"
-import { stage } from "./stage.ts"
 
 const readme = readFileSync(join(root, "README.md"), "utf8")
 
@@ -38,9 +38,6 @@ const fastagentic = join(home, "node_modules/.bin/fastagentic")
 
 const run = (command: string, args: ReadonlyArray<string>, cwd = home): string =>
   execFileSync(command, args, { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
-
-const pack = (staged: string): string =>
-  join(folder, run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder, staged]).trim())
 
 const answers = async (server: ChildProcess, url: string): Promise<void> => {
   for (const deadline = performance.now() + 20_000; performance.now() < deadline;) {
@@ -107,7 +104,7 @@ const checkHelp = (): void => {
 }
 
 try {
-  const tarballs = stage(join(folder, "staged")).map(pack)
+  const tarballs = packed(folder)
   run("npm", ["init", "-y"])
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballs, "effect"])
   writeFileSync(join(home, "app.mts"), app)
